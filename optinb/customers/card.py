@@ -122,11 +122,18 @@ def _value_lines(value: ValueReport, days: int) -> list[str]:
         lines.append(f"Also tried on the windows after {cuts}; the mean of all decides.")
     if value.bands:
         lines.append(
-            f"Of customers they weren't learnt on, {value.bands.buyers_inside:.0%} of the buyers spent within the "
+            f"In windows that it wasn't learnt on, {value.bands.buyers_inside:.0%} of the buyers spent within the "
             f"range of those who buy (80% are meant), and {value.bands.below_high:.0%} of all no more than the high "
-            "end of the future value (90% are meant)."
+            f"end of the future value (90% are meant{_and_more(value.bands.high_at_forecast)})."
         )
     return lines + [f"{name} wasn't tried: {why}." for name, why in value.left_out.items()]
+
+
+def _and_more(at_forecast: float) -> str:
+    """Why more than nine in ten are below the high end, where that is so."""
+    if at_forecast < 0.05:
+        return ""
+    return f"; more of the {at_forecast:.0%} of whose kind more than nine in ten buy nothing, and who have no other end"
 
 
 def _backtest_lines(test: Backtest, tests: tuple[Backtest, ...]) -> list[str]:

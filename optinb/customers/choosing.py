@@ -101,7 +101,7 @@ def choose_value_model(
         why = f"in the backtest {nearest} {'; it '.join(shortcomings(tests, nearest))}"
         return report(name=None, reason=why, instead=_instead(tests)), None
     winner = best(tests, good)
-    bands = learn_ranges(pl.concat(part[winner] for part in told))
+    bands = learn_ranges([part[winner] for part in told])
     boost = bool({OUTRIGHT, CORRECTED} & set(parts_of(winner)))
     sampled = now if drawn is bought else now.join(ids, on="customer_id", how="semi", maintain_order="left")
     final = fit_candidates(

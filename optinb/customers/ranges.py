@@ -15,6 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.customers.fitting import Floats
 
 BANDS = 20
@@ -51,8 +53,10 @@ class Ranges(Struct, frozen=True, kw_only=True):
         high: its 90th percentile.
         buyers_low: 10th percentile of the spend of those who bought, by their value if they buy.
         buyers_high: its 90th percentile.
-        buyers_inside: share of buyers inside their range, of those it wasn't learnt on.
-        below_high: share of all at or below the upper end, of those it wasn't learnt on.
+        buyers_inside: share of buyers inside their range, in windows that it wasn't learnt on.
+        below_high: share of all at or below the upper end there. Where more than nine in ten of those with such a
+            forecast spend nothing, the end is the forecast itself, and more than nine in ten are below.
+        high_at_forecast: share of those.
     """
 
     chance: Curve
@@ -62,6 +66,7 @@ class Ranges(Struct, frozen=True, kw_only=True):
     buyers_high: Curve
     buyers_inside: float
     below_high: float
+    high_at_forecast: float = 0.0
 
     def of(self, forecast: pl.DataFrame) -> pl.DataFrame:
         """`forecast` (expected_purchases, future_value) with `RANGED`."""
@@ -89,49 +94,78 @@ LEAST_CHANCE, MOST_CHANCE = 1e-3, 0.995
 """No past window can show that something is certain."""
 
 
-def learn_ranges(customers: pl.DataFrame) -> Ranges:
-    """The ranges from what was forecast of the held-out windows, and what followed.
+def learn_ranges(windows: Sequence[pl.DataFrame]) -> Ranges:
+    """The ranges from what was forecast of the held-out windows, the newest first, and what followed.
 
-    Takes customer_id, expected_purchases and future_value (the forecast), purchases and spent (what followed).
+    Each has customer_id, expected_purchases and future_value (the forecast), purchases and spent (what followed). How
+    well they hold is told of each window by what the others say, so that what changes between windows counts; of a
+    single window, of each half of its customers by the other.
     """
-    whole = _learn(customers)
+    first = windows[0]
     half = pl.col("customer_id").hash(7) % 2
-    checked = pl.concat(
-        _learn(customers.filter(half == side)).of(customers.filter(half != side))
-        for side in (0, 1)
-        if customers.filter(half == side)["purchases"].gt(0).sum() > 0
-    )
-    spent, buys = pl.col("spent"), pl.col("purchases") > 0
+    parts = windows if len(windows) > 1 else [first.filter(half == side) for side in (0, 1)]
+    tests = []
+    for i, part in enumerate(parts):
+        others = [*parts[:i], *parts[i + 1 :]]
+        if any(other["purchases"].gt(0).any() for other in others):
+            tests.append(_learn(others).of(part))
+    checked = pl.concat(tests)
+    spent, high, buys = pl.col("spent"), pl.col("future_value_high"), pl.col("purchases") > 0
     inside = spent.is_between("value_if_buying_low", "value_if_buying_high").filter(buys)
-    below = (spent <= pl.col("future_value_high")).mean()
-    held, under = checked.select(held=inside.mean().fill_null(0.0), under=below.fill_null(0.0)).row(0)
-    return replace(whole, buyers_inside=held, below_high=under)
+    figures = checked.select(
+        buyers_inside=inside.mean().fill_null(0.0),
+        below_high=(spent <= high).mean().fill_null(0.0),
+        high_at_forecast=(high <= pl.col("future_value")).mean().fill_null(0.0),
+    )
+    return replace(_learn(windows), **figures.row(0, named=True))
 
 
-def _learn(customers: pl.DataFrame) -> Ranges:
-    expected, value, spent = (_floats(customers, name) for name in ("expected_purchases", "future_value", "spent"))
+def _learn(windows: Sequence[pl.DataFrame]) -> Ranges:
+    """The curves; of all, who are many, from the newest window, which knew most; of the few who buy from all windows.
+
+    By how much a total was off is a window's own (a good autumn), and hardly that of the next: it is taken out first.
+    """
+    level = [_with_right_totals(window) for window in windows]
+    newest, customers = level[0], pl.concat(level)
+    expected, value, spent = _figures(customers)
     bought = customers["purchases"].to_numpy() > 0
     bands = _bands(expected)
     happened = [(bought[band].sum() + 0.5) / (len(band) + 1) for band in bands]
     chance = _curve([expected[band].mean() for band in bands], happened)
     told = np.clip(chance(expected), LEAST_CHANCE, MOST_CHANCE)
     buying, paid = (value / told)[bought], spent[bought]
-    all_bands, buyer_bands = _bands(value), _bands(buying)
+    _, of_all, spent_by_all = _figures(newest)
 
-    def percentile(forecast: Floats, truth: Floats, bands: list[np.ndarray], share: float) -> Curve:
+    def percentile(forecast: Floats, truth: Floats, share: float) -> Curve:
+        bands = _bands(forecast)
         return _curve(
             [forecast[band].mean() for band in bands], [float(np.quantile(truth[band], share)) for band in bands]
         )
 
     return Ranges(
         chance=chance,
-        low=percentile(value, spent, all_bands, TAIL),
-        high=percentile(value, spent, all_bands, 1 - TAIL),
-        buyers_low=percentile(buying, paid, buyer_bands, BUYERS_TAIL),
-        buyers_high=percentile(buying, paid, buyer_bands, 1 - BUYERS_TAIL),
+        low=percentile(of_all, spent_by_all, TAIL),
+        high=percentile(of_all, spent_by_all, 1 - TAIL),
+        buyers_low=percentile(buying, paid, BUYERS_TAIL),
+        buyers_high=percentile(buying, paid, 1 - BUYERS_TAIL),
         buyers_inside=0.0,
         below_high=0.0,
     )
+
+
+def _with_right_totals(window: pl.DataFrame) -> pl.DataFrame:
+    """The window with forecasts whose sums are what followed; as it is, where nothing was forecast or followed."""
+
+    def scaled(forecast: str, truth: str) -> pl.Expr:
+        meant, happened = (float(_floats(window, name).sum()) for name in (forecast, truth))
+        return pl.col(forecast) * (happened / meant if meant and happened else 1.0)
+
+    return window.with_columns(scaled("expected_purchases", "purchases"), scaled("future_value", "spent"))
+
+
+def _figures(table: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
+    expected, value, spent = (_floats(table, name) for name in ("expected_purchases", "future_value", "spent"))
+    return expected, value, spent
 
 
 def _bands(forecast: Floats) -> list[np.ndarray]:

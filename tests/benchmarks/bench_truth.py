@@ -128,6 +128,7 @@ def range_scores(table: pl.DataFrame) -> dict[str, float]:
         "spend_total": round(float(value.sum() / max(spent.sum(), 1) - 1), 4),
         "buyers_inside": round(float(inside[bought].mean()), 4),
         "below_high": round(float((spent <= high).mean()), 4),
+        "below_own_high": round(float((spent <= high)[high > value * (1 + 1e-9)].mean()), 4),
         "outside_own": round(float(((value < low) | (value > high)).mean()), 4),
     }
 
