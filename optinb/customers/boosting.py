@@ -29,6 +29,9 @@ ENOUGH_ROWS = 1_000
 FIRST_DAYS = 28
 """A cut that is learnt from has so many days of history at least."""
 
+SHRINK = 100.0
+"""Leaves are drawn towards 0 as if by so many rows: neighbouring cuts show the same customers, up to `CUTS` times."""
+
 FLOOR = 0.05
 """What the model that is corrected expects at least of everybody, as a share of the mean."""
 
@@ -188,7 +191,7 @@ def fit_boosting(
     def learn(what: Floats, weight: Floats | None = None) -> Any:
         model = boosting(
             loss="poisson", max_iter=trees, learning_rate=6 / (trees + 20), max_leaf_nodes=8, min_samples_leaf=60,
-            l2_regularization=10.0, max_bins=63, early_stopping=False, random_state=0,
+            l2_regularization=SHRINK, max_bins=63, early_stopping=False, random_state=0,
         )  # fmt: skip
         return model.fit(inputs, what, sample_weight=weight)
 

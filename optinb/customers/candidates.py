@@ -98,15 +98,9 @@ def mean_of(forecasts: list[pl.DataFrame]) -> pl.DataFrame:
     return forecasts[0].select("customer_id").with_columns(**mixed)
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much of the past is looked at: rows and trees of the boosting, and customers of the probability models."""
-
-    rows: int
-    trees: int
-
-
-TRIAL, FINAL = Effort(rows=10_000, trees=30), Effort(rows=60_000, trees=80)
+ROWS, TREES = 60_000, 80
+"""What the boosting learns from, and how many trees of each kind it grows. A trial has as many as what is published:
+with fewer it tries another model, which is worse where there are many customers."""
 
 
 def fit_candidates(
@@ -117,7 +111,6 @@ def fit_candidates(
     *,
     days: int,
     seasonal: bool,
-    effort: Effort,
     boost: bool = True,
 ) -> Candidates:
     """Everything that can be fitted on what is known at a cut. Raises ModelError if the first model can't."""
@@ -147,9 +140,7 @@ def fit_candidates(
 
         try:
             window = windows_before(first, cut, days=days)
-            boosted = fit_boosting(
-                known, base, window, rows=effort.rows, trees=effort.trees, scale=scale, ahead=ahead or 1.0
-            )
+            boosted = fit_boosting(known, base, window, rows=ROWS, trees=TREES, scale=scale, ahead=ahead or 1.0)
         except ModelError as error:
             left_out[OUTRIGHT] = str(error)
     return Candidates(fitted, boosted, value, ahead or 1.0, trend, left_out)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from optinb.base.figures import share
 from optinb.base.progress import OnProgress, quiet
 from optinb.customers.backtest import Backtest, split
-from optinb.customers.candidates import CORRECTED, FINAL, MEAN_OF, OUTRIGHT, PARETO, fit_candidates, mean_of, parts_of
+from optinb.customers.candidates import CORRECTED, OUTRIGHT, PARETO, fit_candidates, mean_of, parts_of
 from optinb.customers.fitting import sample
 from optinb.customers.gate import LEAST_AUC, LEAST_TENTH, best, shortcomings
 from optinb.customers.pareto import ParetoNbd
@@ -92,8 +92,8 @@ def choose_value_model(
     if not tests:
         reason = f"it couldn't be tested: before {trials[0].cut}, {next(iter(left_out.values()))}"
         return ValueReport(name=None, reason=reason, parameters=today, left_out=left_out), None
-    # Means first: of what is about as good in the past, they are the least likely to be wrong in the future.
-    names = sorted((score.name for score in tests[0].models), key=lambda name: not name.startswith(MEAN_OF))
+    # Simple ones come first: of what is about as good in the past, they are the least likely to be wrong in the future.
+    names = [score.name for score in tests[0].models]
     good = [name for name in names if not shortcomings(tests, name)]
     report = partial(ValueReport, parameters=today, backtest=tests[0], earlier=tuple(tests[1:]), left_out=left_out)
     if not good:
@@ -104,9 +104,7 @@ def choose_value_model(
     bands = learn_ranges([part[winner] for part in told])
     boost = bool({OUTRIGHT, CORRECTED} & set(parts_of(winner)))
     sampled = now if drawn is bought else now.join(ids, on="customer_id", how="semi", maintain_order="left")
-    final = fit_candidates(
-        drawn, sampled, run_date, first, days=value_days, seasonal=seasonal, effort=FINAL, boost=boost
-    )
+    final = fit_candidates(drawn, sampled, run_date, first, days=value_days, seasonal=seasonal, boost=boost)
     made = final.forecast(now, bought, run_date, days=value_days, of=winner)
     forecast = bands.of(mean_of([made[name] for name in parts_of(winner)]))
     on_progress(CHOSEN, "")

@@ -12,7 +12,7 @@ import polars as pl
 
 from optinb.customers.backtest import Backtest, judge, split
 from optinb.customers.boosting import expected
-from optinb.customers.candidates import BG, TRIAL, WITH_SPEND, fit_candidates, means_of
+from optinb.customers.candidates import BG, WITH_SPEND, fit_candidates, means_of
 from optinb.customers.gate import best
 from optinb.customers.seasons import YEAR_DAYS, season_ahead
 from optinb.customers.value import ENOUGH_DAYS, fit_rhythm, rhythms
@@ -114,7 +114,7 @@ def tried(
     for trial in trials:
         on_progress(0, f"trying models on the days after {trial.cut}")
         try:
-            fitted = fit_candidates(bought, trial.held, trial.cut, first, days=days, seasonal=seasonal, effort=TRIAL)
+            fitted = fit_candidates(bought, trial.held, trial.cut, first, days=days, seasonal=seasonal)
         except ModelError as error:
             left_out.setdefault(BG, str(error))
             if not made:
