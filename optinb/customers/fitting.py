@@ -14,6 +14,7 @@ from optinb.base.figures import figure
 from optinb.errors import ModelError
 
 Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64]
 
 P = ParamSpec("P")
 R = TypeVar("R")
