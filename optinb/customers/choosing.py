@@ -18,10 +18,10 @@ from optinb.base.progress import OnProgress, quiet
 from optinb.customers.backtest import Backtest, split
 from optinb.customers.candidates import CORRECTED, OUTRIGHT, PARETO, fit_candidates, mean_of, parts_of
 from optinb.customers.fitting import sample
-from optinb.customers.gate import LEAST_AUC, LEAST_TENTH, best, shortcomings
+from optinb.customers.gate import LEAST_AUC, LEAST_TENTH, best, shortcomings, useless
 from optinb.customers.pareto import ParetoNbd
 from optinb.customers.ranges import Ranges, learn_ranges
-from optinb.customers.trials import season_helps, trial_of, trial_windows, tried
+from optinb.customers.trials import is_stretched, over_the_whole, season_helps, trial_of, trial_windows, tried
 from optinb.customers.value import ValueModel, fit_value_model
 from optinb.errors import ModelError
 
@@ -82,10 +82,11 @@ def choose_value_model(
     ids = sample(now.select("customer_id"), LEARNS_FROM)
     drawn = bought.join(ids.lazy(), on="customer_id", how="semi").collect().lazy() if len(ids) < len(now) else bought
     try:
-        days, ago = trial_windows(history_days, value_days)
+        windows = trial_windows(history_days, value_days)
     except ModelError as error:
         return ValueReport(name=None, reason=str(error), parameters=today), None
-    trials = [trial_of(drawn, run_date - timedelta(days=then), days, first) for then in ago]
+    days = windows.days
+    trials = [trial_of(drawn, run_date - timedelta(days=then), days, first) for then in windows.ago]
     seasonal = season_helps(drawn, trials, days, first)
     tests, told, left_out = tried(drawn, trials, days, first, seasonal=seasonal, on_progress=on_progress)
     on_progress(0, "the future value by the best of them")
@@ -100,6 +101,16 @@ def choose_value_model(
         nearest = best(tests, names)
         why = f"in the backtest {nearest} {'; it '.join(shortcomings(tests, nearest))}"
         return report(name=None, reason=why, instead=_instead(tests)), None
+    if is_stretched(windows, history_days, value_days):
+        whole = trial_of(drawn, run_date - timedelta(days=value_days), value_days, first)
+        long = over_the_whole(drawn, whole, value_days, first, good, seasonal=seasonal)
+        known = [score.name for score in long.models] if long else []
+        holding = [name for name in known if long and not useless([long], name)]
+        if not holding:
+            nearest = best(tests, good)
+            why = f"in a window as long as its forecast, after {whole.cut}, {_why_not(long, nearest, known)}"
+            return report(name=None, reason=why, instead=_instead(tests)), None
+        good = holding
     winner = best(tests, good)
     bands = learn_ranges([part[winner] for part in told])
     boost = bool({OUTRIGHT, CORRECTED} & set(parts_of(winner)))
@@ -120,6 +131,13 @@ def choose_value_model(
         ),
         forecast,
     )
+
+
+def _why_not(long: Backtest | None, name: str, known: list[str]) -> str:
+    """Why a model that is good over shorter windows isn't published for a longer one."""
+    if long is None or name not in known:
+        return f"{name} couldn't be tried"
+    return f"{name} {'; it '.join(useless([long], name))}"
 
 
 def _instead(tests: list[Backtest]) -> str | None:

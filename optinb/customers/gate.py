@@ -41,6 +41,12 @@ def shortcomings(tests: Sequence[Backtest], name: str) -> tuple[str, ...]:
             least = 1 + (TIE if what == "spend" else 0.0)
             if known and np.mean([_against(error(m), error(g)) for m, g in known if m is not None]) >= least:
                 found.append(f"lost to {guess}, on {what}")
+    return (*found, *useless(tests, name))
+
+
+def useless(tests: Sequence[Backtest], name: str) -> tuple[str, ...]:
+    """What a model of the backtests doesn't tell, whatever the guesses, as ends of "it …"; empty if it is of use."""
+    found = []
     mine = [score for test in tests if (score := _named(test.models, name)) is not None]
     sorts = [score.auc for score in mine if score.auc is not None]
     if not sorts or np.mean(sorts) < LEAST_AUC:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +12,7 @@ import polars as pl
 
 from optinb.customers.backtest import Backtest, judge, split
 from optinb.customers.boosting import expected
-from optinb.customers.candidates import BG, WITH_SPEND, fit_candidates, means_of
+from optinb.customers.candidates import BG, WITH_SPEND, fit_candidates, mean_of, means_of, parts_of
 from optinb.customers.gate import best
 from optinb.customers.seasons import YEAR_DAYS, season_ahead
 from optinb.customers.value import ENOUGH_DAYS, fit_rhythm, rhythms
@@ -63,6 +63,11 @@ def trial_windows(history_days: int, value_days: int) -> TrialWindows:
     return TrialWindows(days, tuple(sorted(set(ago))))
 
 
+def is_stretched(windows: TrialWindows, history_days: int, value_days: int) -> bool:
+    """Whether the windows are shorter than the forecast, and history has room for one as long as it."""
+    return windows.days < value_days and history_days >= 2 * value_days
+
+
 @dataclass(frozen=True)
 class Trial:
     """A past window: those who had bought by its cut, with what followed."""
@@ -103,6 +108,38 @@ def season_helps(bought: pl.LazyFrame, trials: list[Trial], days: int, first: da
             without.append(abs(np.log(meant / happened)))
             having.append(abs(np.log(meant * ahead / happened)))
     return bool(having) and float(np.mean(having)) < 0.8 * float(np.mean(without))
+
+
+def over_the_whole(
+    bought: pl.LazyFrame, trial: Trial, days: int, first: date, names: Sequence[str], *, seasonal: bool
+) -> Backtest | None:
+    """How models did in one window as long as the forecast; of those alone that could be fitted that early.
+
+    A shorter window may tell something that a longer one doesn't: of customers who each buy once a year, half a year
+    tells whose half it is.
+
+    Args:
+        bought: purchase days.
+        trial: with the window.
+        days: of it.
+        first: the first day of history.
+        names: of the models.
+        seasonal: whether the season is reckoned in.
+
+    Returns:
+        the backtest; None where nothing could be fitted.
+    """
+    try:
+        fitted = fit_candidates(bought, trial.held, trial.cut, first, days=days, seasonal=seasonal)
+    except ModelError:
+        return None
+    alone = fitted.forecast(trial.held, bought, trial.cut, days=days)
+    told = {
+        name: mean_of([alone[part] for part in parts_of(name)])
+        for name in names
+        if all(part in alone for part in parts_of(name))
+    }
+    return judge(told, trial.held, cut=trial.cut, window_days=days) if told else None
 
 
 def tried(
