@@ -3,7 +3,7 @@
 A band means the same in every stage, and its cut points are rounded to figures that a person would name. All figures
 are such that only a purchase, an app or a delivered text moves them, never the mere passing of time: whoever did
 nothing since last night is in the band of last night, so that nobody has to remember it. That is why spend is that of
-the year up to a customer's last purchase, and rhythm a pause that has ended.
+the days up to a customer's last purchase, and rhythm a pause that has ended.
 """
 
 from __future__ import annotations

@@ -31,15 +31,17 @@ class NewsView(w.VBox):
     def __init__(
         self, ws: Workspace, *, plan: Callable[[str], object] | None = None, says_nothing: bool = True
     ) -> None:
-        """Args: `plan` plans a campaign for a saved group of a name; without it that isn't offered."""
+        """Args: `plan` plans a campaign for a saved group of a name; without it a planner opens below."""
         super().__init__()
         self.add_class("ob-view")
-        self._ws, self._plan, self._says_nothing = ws, plan, says_nothing
+        self._ws, self._says_nothing = ws, says_nothing
+        self.plan: Callable[[str], object] = plan or self._plan_below
         self._shown: News | str | None = None
         self.about = Pane()
         self.told = w.VBox()
         self.told.add_class("ob-column")
-        self.children = (styles(), self.about, self.told)
+        self.below = box(of="ob-column")
+        self.children = (styles(), self.about, self.told, self.below)
         self.show()
         follow(self, self._newest, lambda _: self.show())
 
@@ -78,19 +80,13 @@ class NewsView(w.VBox):
         except OptinbError as error:
             return str(error)
 
-    def plan(self, group: str) -> None:
-        """Plans a campaign for a saved group.
+    def _plan_below(self, group: str) -> None:
+        """Opens a planner on a new campaign for a group, below what is told."""
+        from optinb.views.plan.planner import Planner
 
-        Args:
-            group: its name.
-        """
-        if self._plan is not None:
-            self._plan(group)
-
-    @property
-    def can_plan(self) -> bool:
-        """Whether campaigns are planned from here."""
-        return self._plan is not None
+        planner = Planner(self._ws)
+        planner.plan_for(group)
+        self.below.children = (planner,)
 
 
 class NewsItemView(w.VBox):
@@ -106,8 +102,8 @@ class NewsItemView(w.VBox):
         self.save = button("Save group", tooltip=f"Save the group of customers of whom {item.who}")
         self.plan = button("Plan a campaign", tooltip="Save the group, and begin a campaign for it")
         self.dismiss = button("Dismiss", tooltip="Never tell this again")
-        buttons = [self.save, *([self.plan] if view.can_plan else []), self.dismiss]
-        self.children = (self.about, box(self.name, *buttons, of="ob-saving"), self.result)
+        row = box(self.name, self.save, self.plan, self.dismiss, of="ob-saving")
+        self.children = (self.about, row, self.result)
         self.save.on_click(lambda _: self._save())
         self.plan.on_click(lambda _: self._begin())
         self.dismiss.on_click(lambda _: self._dismiss())

@@ -238,6 +238,11 @@ def test_a_click_saves_plans_or_dismisses(ws: Workspace) -> None:
     one.name.value = ""
     one.plan.click()
     assert planned == ["From the page"] and "1 to 120 printable" in one.result.value
+    alone = NewsView(ws)  # in a notebook
+    alone.items[0].name.value = "From a notebook"
+    alone.items[0].plan.click()
+    (planner,) = alone.below.children
+    assert planner.group.value == "From a notebook"
     one.dismiss.click()
     assert view.items == () and "Nothing stands out" in view.about.value
     assert NewsView(ws, says_nothing=False).layout.display == "none"
