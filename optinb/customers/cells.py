@@ -50,7 +50,7 @@ Counts = Mapping[Bands, int]
 """The number of customers by stage and bands of each layer."""
 
 
-class Cell(Struct, frozen=True, kw_only=True):
+class SegmentCell(Struct, frozen=True, kw_only=True):
     """The stages, and of each layer the first and the last band. `share`: of all customers when it was made."""
 
     stages: tuple[str, ...]
@@ -63,7 +63,7 @@ class Cell(Struct, frozen=True, kw_only=True):
         return stage in self.stages and all(low <= i <= high for (low, high), i in zip(self.ranges, at, strict=True))
 
 
-def make_cells(counts: Counts, wholes: Sequence[tuple[int, int]], *, least: float) -> tuple[Cell, ...]:
+def make_cells(counts: Counts, wholes: Sequence[tuple[int, int]], *, least: float) -> tuple[SegmentCell, ...]:
     """The cells of all stages, at most `ROOM`, as many as the customers' differences allow.
 
     Args:
@@ -71,40 +71,40 @@ def make_cells(counts: Counts, wholes: Sequence[tuple[int, int]], *, least: floa
         wholes: the first and the last band of each layer, in the order in which they split.
         least: the share of all customers that each has at least; a stage that has less is one cell.
     """
-    stages = [Cell(stages=group, ranges=tuple(wholes)) for group in _groups(counts)]
+    stages = [SegmentCell(stages=group, ranges=tuple(wholes)) for group in _groups(counts)]
     return with_shares(_split(stages, counts, least=least, most=ROOM), counts)
 
 
-def occupied(cells: Iterable[Cell], counts: Counts) -> int:
+def occupied(cells: Iterable[SegmentCell], counts: Counts) -> int:
     """How many cells have customers."""
     return sum(size > 0 for size in sizes(cells, counts))
 
 
-def sizes(cells: Iterable[Cell], counts: Counts) -> list[int]:
+def sizes(cells: Iterable[SegmentCell], counts: Counts) -> list[int]:
     """The number of customers of each cell."""
     return [_size(cell, counts) for cell in cells]
 
 
-def with_shares(cells: Iterable[Cell], counts: Counts) -> tuple[Cell, ...]:
+def with_shares(cells: Iterable[SegmentCell], counts: Counts) -> tuple[SegmentCell, ...]:
     """The cells with their shares of tonight, in the order of stages and bands."""
     total = max(sum(counts.values()), 1)
     ordered = sorted(cells, key=lambda cell: (STAGES.index(cell.stages[0]), cell.ranges))
     return tuple(replace(cell, share=_size(cell, counts) / total) for cell in ordered)
 
 
-def too_small(cells: Sequence[Cell], counts: Counts) -> list[Cell]:
+def too_small(cells: Sequence[SegmentCell], counts: Counts) -> list[SegmentCell]:
     """The cells with customers, but with less than `SMALLEST`; the smallest first."""
     limit = SMALLEST * sum(counts.values())
     by_size = sorted(zip(sizes(cells, counts), range(len(cells)), cells, strict=True), key=lambda one: one[:2])
     return [cell for size, _, cell in by_size if 0 < size < limit]
 
 
-def to_be_mended(cells: Sequence[Cell], counts: Counts, wholes: Sequence[tuple[int, int]]) -> list[Cell]:
+def to_be_mended(cells: Sequence[SegmentCell], counts: Counts, wholes: Sequence[tuple[int, int]]) -> list[SegmentCell]:
     """Those that are too small and can be joined with others; the smallest first."""
     return [cell for cell in too_small(cells, counts) if _can_be_joined(cell, counts, wholes)]
 
 
-def mended(cells: Sequence[Cell], counts: Counts, wholes: Sequence[tuple[int, int]]) -> tuple[Cell, ...]:
+def mended(cells: Sequence[SegmentCell], counts: Counts, wholes: Sequence[tuple[int, int]]) -> tuple[SegmentCell, ...]:
     """The cells with each that is too small joined to a neighbour, so that nobody else changes.
 
     A neighbour differs in one layer alone, by the next bands. Without one the stage is split again; a whole stage is
@@ -123,7 +123,7 @@ def mended(cells: Sequence[Cell], counts: Counts, wholes: Sequence[tuple[int, in
     return with_shares(now, counts)
 
 
-def regrown(cells: Sequence[Cell], counts: Counts, wholes: Sequence[tuple[int, int]]) -> tuple[Cell, ...]:
+def regrown(cells: Sequence[SegmentCell], counts: Counts, wholes: Sequence[tuple[int, int]]) -> tuple[SegmentCell, ...]:
     """The cells with each whole stage that has grown split."""
     now, total = list(cells), sum(counts.values())
     for cell in cells:
@@ -132,7 +132,7 @@ def regrown(cells: Sequence[Cell], counts: Counts, wholes: Sequence[tuple[int, i
     return with_shares(now, counts)
 
 
-def split_further(cells: Sequence[Cell], counts: Counts) -> tuple[Cell, ...]:
+def split_further(cells: Sequence[SegmentCell], counts: Counts) -> tuple[SegmentCell, ...]:
     """The cells with the smallest that can be halved, one after another, until `FEWEST` have customers."""
     now = list(cells)
     while occupied(now, counts) < FEWEST:
@@ -160,7 +160,7 @@ def _groups(counts: Counts) -> list[tuple[str, ...]]:
     return sorted([*joined, *alone], key=lambda group: STAGES.index(group[0]))
 
 
-def _split(cells: Sequence[Cell], counts: Counts, *, least: float, most: int) -> tuple[Cell, ...]:
+def _split(cells: Sequence[SegmentCell], counts: Counts, *, least: float, most: int) -> tuple[SegmentCell, ...]:
     """The cells split by each layer in turn, the largest first."""
     enough = max(least * sum(counts.values()), HANDFUL)
     now = list(cells)
@@ -172,7 +172,7 @@ def _split(cells: Sequence[Cell], counts: Counts, *, least: float, most: int) ->
     return tuple(now)
 
 
-def _parts(cell: Cell, layer: int, counts: Counts, *, enough: float, most: int) -> list[Cell]:
+def _parts(cell: SegmentCell, layer: int, counts: Counts, *, enough: float, most: int) -> list[SegmentCell]:
     """A cell in the most parts by a layer that have enough customers each; of as many parts, the most even ones."""
     low, high = cell.ranges[layer]
     of_band = dict.fromkeys(range(low, high + 1), 0)
@@ -191,15 +191,15 @@ def _parts(cell: Cell, layer: int, counts: Counts, *, enough: float, most: int) 
 
 
 def _again(
-    cells: Sequence[Cell], stages: tuple[str, ...], counts: Counts, wholes: Sequence[tuple[int, int]]
-) -> list[Cell]:
+    cells: Sequence[SegmentCell], stages: tuple[str, ...], counts: Counts, wholes: Sequence[tuple[int, int]]
+) -> list[SegmentCell]:
     """The cells with some stages made again, together."""
     others = [cell for cell in cells if not set(cell.stages) & set(stages)]
-    whole = Cell(stages=stages, ranges=tuple(wholes))
+    whole = SegmentCell(stages=stages, ranges=tuple(wholes))
     return [*others, *_split([whole], counts, least=ENOUGH, most=ROOM - len(others))]
 
 
-def _can_be_joined(cell: Cell, counts: Counts, wholes: Sequence[tuple[int, int]]) -> bool:
+def _can_be_joined(cell: SegmentCell, counts: Counts, wholes: Sequence[tuple[int, int]]) -> bool:
     """Whether it's a part of its stages, or there are customers of a stage of its kind that is apart yet."""
     if cell.ranges != tuple(wholes):
         return True
@@ -207,11 +207,11 @@ def _can_be_joined(cell: Cell, counts: Counts, wholes: Sequence[tuple[int, int]]
     return any(stage in others and count for (stage, _), count in counts.items())
 
 
-def _of_a_kind(cell: Cell) -> tuple[str, ...]:
+def _of_a_kind(cell: SegmentCell) -> tuple[str, ...]:
     return next((kind for kind in KINDS if cell.stages[0] in kind), cell.stages)
 
 
-def _joined(one: Cell, other: Cell) -> Cell | None:
+def _joined(one: SegmentCell, other: SegmentCell) -> SegmentCell | None:
     """Two cells of the same stages as one, where they differ by neighbouring bands of one layer alone."""
     differ = [i for i, pair in enumerate(zip(one.ranges, other.ranges, strict=True)) if pair[0] != pair[1]]
     if one.stages != other.stages or len(differ) != 1:
@@ -222,9 +222,9 @@ def _joined(one: Cell, other: Cell) -> Cell | None:
     return _with_range(one, differ[0], (min(low, first), max(high, last)))
 
 
-def _with_range(cell: Cell, layer: int, bands: tuple[int, int]) -> Cell:
+def _with_range(cell: SegmentCell, layer: int, bands: tuple[int, int]) -> SegmentCell:
     return replace(cell, ranges=(*cell.ranges[:layer], bands, *cell.ranges[layer + 1 :]))
 
 
-def _size(cell: Cell, counts: Counts) -> int:
+def _size(cell: SegmentCell, counts: Counts) -> int:
     return sum(count for bands, count in counts.items() if cell.holds(bands))

@@ -20,8 +20,8 @@ from optinb.customers.cells import (
     FEWEST,
     LEAST,
     WANTED,
-    Cell,
     Counts,
+    SegmentCell,
     make_cells,
     mended,
     occupied,
@@ -53,9 +53,9 @@ class Segmentation(Struct, frozen=True, kw_only=True):
     reason: str
     layers: tuple[LayerName, ...] = ()
     scales: tuple[Scale, ...] = ()
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[SegmentCell, ...] = ()
 
-    def label(self, cell: Cell) -> str:
+    def label(self, cell: SegmentCell) -> str:
         """What its customers' micro-segment is called."""
         parts = [s.word(*r) for s, r in zip(self.scales, cell.ranges, strict=True) if r != s.whole]
         return ", ".join((" or ".join(cell.stages), *parts))
@@ -74,7 +74,7 @@ class Segmentation(Struct, frozen=True, kw_only=True):
             label = nw.when(self._holds(cell)).then(nw.lit(self.label(cell))).otherwise(label)
         return rows.select("customer_id", label.alias("micro_segment")).to_native()
 
-    def _holds(self, cell: Cell) -> nw.Expr:
+    def _holds(self, cell: SegmentCell) -> nw.Expr:
         held = [nw.col("stage").is_in(list(cell.stages))]
         for i, (scale, (low, high)) in enumerate(zip(self.scales, cell.ranges, strict=True)):
             if (low, high) != scale.whole:

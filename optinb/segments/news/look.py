@@ -18,7 +18,7 @@ from optinb.segments.group_forecast import whence
 from optinb.segments.group_moves import changed, net_moves, persons_of, states_of, states_on
 from optinb.segments.news.changes import WEEK, Changed, changes_of, nights_wanted
 from optinb.segments.news.item import News, NewsItem
-from optinb.segments.news.memory import WORTH, Memory, members_of
+from optinb.segments.news.memory import WORTH, ToldBefore, members_of
 from optinb.segments.news.sizes import SALT, looked_at, sizes_of
 from optinb.segments.news.words import change_evidence, change_headline, worth_evidence, worth_headline
 from optinb.segments.news.worth import WorthCampaign, worth_campaigns
@@ -50,7 +50,7 @@ def look(reading: TablesView, kept: NewsFiles, night: date) -> News:
     tables = reading.tables(night)
     delivered = looked_at(reading.snapshot().table("customers"))
     called = labels_of(kinds(tables.customer_schema), reading.settings.labels)
-    memory = Memory(kept, night, tables)
+    memory = ToldBefore(kept, night, tables)
     same_model = _model(reading, night) == _model(reading, night - WEEK)
     changes = changes_of(
         _sizes(reading, kept, night, delivered),

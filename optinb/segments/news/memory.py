@@ -25,7 +25,7 @@ SAME = 0.5  # of the customers of two groups: they are told as one
 STILL = 8  # days in which a change that was told is still seen in a week's figures
 
 
-class Memory:
+class ToldBefore:
     """What was told or dismissed until a night, and what is told on it, with the customers of each group tonight."""
 
     def __init__(self, kept: NewsFiles, night: date, tables: Tables) -> None:
